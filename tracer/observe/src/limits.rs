@@ -74,7 +74,11 @@ pub const MAX_JOINING_BYTES: usize = 64 * 1024 * 1024;
 /// may belong to. Beyond it, each is emitted alone after the hold.
 pub const MAX_PATIENT: usize = 1024;
 
-/// How long an upstream exchange waits at most for such a response, in nanoseconds of the records' clock.
+/// Maximum upstream exchanges of a process that are kept while one with the id of a client waits for a response that shows another
+/// request which was not seen. Beyond it, each is ambiguous at once.
+pub const MAX_AWAITED: usize = 4096;
+
+/// How long an upstream exchange waits at most for the response of a request that it may belong to, in nanoseconds of the records' clock.
 pub const MAX_PATIENCE_NS: u64 = 60_000_000_000;
 
 /// Maximum downstream exchanges that an upstream exchange is compared with, and as many again that have its id. If more are

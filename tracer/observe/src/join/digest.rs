@@ -26,6 +26,8 @@ impl Digest {
 pub(super) struct Digests {
     /// The request ids of the request and of the response.
     request_ids: [Option<Digest>; 2],
+    /// Whether that of the response is nowhere in the request, all of which is known, so that it was made for this exchange.
+    is_made: bool,
     trace_id: Option<Digest>,
 }
 
@@ -35,6 +37,7 @@ impl Digests {
         let [request_id, trace_id] = headers.find_in(&head.fields).map(|id| id.as_ref().map(digest_of));
         Self {
             request_ids: [request_id, None],
+            is_made: false,
             trace_id,
         }
     }
@@ -50,6 +53,10 @@ impl Digests {
             let [request_id, _] = headers.find_in(&response.head.fields);
             let [_, answered] = &mut digests.request_ids;
             *answered = request_id.as_ref().map(digest_of);
+            digests.is_made = match (&exchange.request, &request_id) {
+                (Some(request), Some(id)) => !may_bring(&request.head, id),
+                (None, _) | (_, None) => false,
+            };
         }
         digests
     }
@@ -73,11 +80,18 @@ impl Digests {
             .any(|id| other.request_ids.contains(&Some(*id)))
     }
 
+    /// Returns whether both have the request id of the response of `self`, which its client did not bring.
+    pub(super) fn same_made_id(&self, other: &Self) -> bool {
+        let [_, answered] = self.request_ids;
+        self.is_made && answered.is_some() && other.request_ids.contains(&answered)
+    }
+
     /// Makes those of a request with a request id.
     #[cfg(test)]
     pub(super) fn of_text(id: &str) -> Self {
         Self {
             request_ids: [Some(Digest::of(&[id.as_bytes()])), None],
+            is_made: false,
             trace_id: None,
         }
     }
@@ -90,6 +104,16 @@ impl Digests {
 
 fn digest_of(id: &Id<'_>) -> Digest {
     Digest::of(&[id.value().expose()])
+}
+
+/// Returns whether a request has an id in any field, as that of a trace, or may have it in one that is not known.
+fn may_bring(head: &RequestHead, id: &Id<'_>) -> bool {
+    let brings = |value: &[u8]| memchr::memmem::find(value, id.value().expose()).is_some();
+    head.unknown > 0
+        || head
+            .fields
+            .raw()
+            .any(|raw| raw.field().value.is_none_or(|value| brings(value.expose())))
 }
 
 /// The method and the path of a request; `None` if one of them is not known.

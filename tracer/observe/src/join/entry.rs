@@ -43,6 +43,12 @@ impl Entry {
         })
     }
 
+    /// Returns whether the exchange came this long before a time.
+    pub(super) fn has_waited(&self, wait_ns: u64, at_ns: u64) -> bool {
+        let came_ns = self.whole.as_ref().map(|(_, came_ns)| *came_ns);
+        came_ns.is_some_and(|came_ns| came_ns.saturating_add(wait_ns) <= at_ns)
+    }
+
     /// Returns whether the exchange has come and waits to be emitted.
     pub(super) const fn waits(&self) -> bool {
         self.whole.is_some()
@@ -69,10 +75,24 @@ pub(super) struct Candidates {
     pub(super) same: Vec<u64>,
     /// Whether there were more.
     pub(super) more: bool,
-    /// Whether others may have been open that were not seen.
-    pub(super) unseen: bool,
+    /// Whether others were open that were not seen.
+    pub(super) unseen: Unseen,
+    /// Whether upstream requests may have been made for them that were not seen.
+    pub(super) unseen_asked: bool,
     /// The only one with its request id of those that had ended a short time before.
     pub(super) ended: Option<One>,
+}
+
+/// Whether downstream exchanges were open that were not seen.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Unseen {
+    /// None was.
+    #[default]
+    None,
+    /// Some may have been.
+    Possible,
+    /// A response has shown that one was.
+    Shown,
 }
 
 impl Candidates {
@@ -97,7 +117,7 @@ impl Candidates {
 
     /// Returns the only one with the same method and path.
     pub(super) fn sole_same(&self) -> Option<u64> {
-        only(&self.same).filter(|_| !self.more && !self.unseen)
+        only(&self.same).filter(|_| !self.more && self.unseen == Unseen::None)
     }
 }
 
@@ -120,6 +140,8 @@ pub(super) enum Verdict {
     /// It is not decided yet.
     #[default]
     Open,
+    /// It belongs to this downstream exchange, unless a response shows a request that was not seen before it has waited.
+    Awaited(u64, super::How),
     /// It belongs to this downstream exchange.
     Joined(u64, super::How),
     /// It may belong to any of those.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{
     How,
-    entry::{Asking, Entry, Turn, Verdict},
+    entry::{Asking, Entry, Turn, Unseen, Verdict},
 };
+use crate::limits::MAX_AWAITED;
 
 /// What is known when an upstream exchange is judged.
 pub(super) struct Evidence<'a> {
@@ -14,13 +15,16 @@ pub(super) struct Evidence<'a> {
     pub(super) upstream: &'a BTreeMap<u64, Asking>,
     /// Whether exchanges move between threads, so that the order of heads on a thread shows nothing.
     pub(super) migrates: bool,
+    /// Whether the exchange has come, and has waited for as long as another half may take.
+    pub(super) has_waited: bool,
 }
 
 impl Evidence<'_> {
     /// Judges an upstream exchange. It stays open while what is still to come may decide.
     pub(super) fn judge(&self) -> Verdict {
-        let same_request_id = |entry: &Entry| entry.digests.same_request_id(&self.asking.entry.digests);
-        let same_trace_id = |entry: &Entry| entry.digests.same_trace_id(&self.asking.entry.digests);
+        let asking = &self.asking.entry.digests;
+        let same_request_id = |entry: &Entry| entry.digests.same_request_id(asking);
+        let same_trace_id = |entry: &Entry| entry.digests.same_trace_id(asking);
         if let Some(verdict) = self.by_id(How::RequestId, same_request_id) {
             return verdict;
         }
@@ -43,7 +47,16 @@ impl Evidence<'_> {
 
     /// Returns that it is ambiguous, with the candidates that are left.
     pub(super) fn ambiguous(&self) -> Verdict {
-        let candidates = &self.asking.candidates;
+        let (candidates, asking) = (&self.asking.candidates, &self.asking.entry.digests);
+        let has_id = |entry: &Entry| entry.digests.same_request_id(asking) || entry.digests.same_trace_id(asking);
+        let same_id: Vec<u64> = self
+            .open()
+            .filter(|(_, entry)| has_id(entry))
+            .map(|(serial, _)| serial)
+            .collect();
+        if !same_id.is_empty() {
+            return Verdict::Ambiguous(same_id);
+        }
         Verdict::Ambiguous(if candidates.same.is_empty() {
             candidates.open.clone()
         } else {
@@ -59,25 +72,49 @@ impl Evidence<'_> {
     /// Finds the exchange with the same id. Two clients may use an id at the same time, so that another sign is needed.
     fn by_id(&self, how: How, is_same: impl Fn(&Entry) -> bool) -> Option<Verdict> {
         let matching: Vec<_> = self.open().filter(|(_, entry)| is_same(entry)).collect();
-        match matching[..] {
-            [] => None,
-            [(one, _)] => Some(Verdict::Joined(one, how)),
-            _ => Some(self.among(how, &matching)),
+        let sole = match matching[..] {
+            [] => return None,
+            [sole] => Some(sole),
+            _ => self.sole_with_target(&matching),
+        };
+        let is_made = |entry: &Entry| how == How::RequestId && entry.digests.same_made_id(&self.asking.entry.digests);
+        let unseen = self.unseen();
+        Some(match sole {
+            Some((serial, _)) if unseen == Unseen::None => Verdict::Joined(serial, how),
+            Some((serial, entry)) if is_made(entry) => Verdict::Joined(serial, how),
+            Some((serial, _)) if unseen == Unseen::Possible => match self.among(how, &matching) {
+                Verdict::Ambiguous(_) if self.upstream.len() <= MAX_AWAITED => Verdict::Awaited(serial, how),
+                verdict @ (Verdict::Open | Verdict::Awaited(..) | Verdict::Joined(..) | Verdict::Ambiguous(_)) => {
+                    verdict
+                }
+            },
+            Some(_) | None => self.among(how, &matching),
+        })
+    }
+
+    /// Returns whether a request may be meant that was not seen: a client may have tried again with the id of one that came
+    /// before the trace, and that the gateway asks upstream late. The response to that one follows the upstream one.
+    fn unseen(&self) -> Unseen {
+        match self.asking.candidates.unseen {
+            Unseen::Possible if self.has_waited => Unseen::None,
+            unseen @ (Unseen::None | Unseen::Possible | Unseen::Shown) => unseen,
         }
     }
 
-    /// Decides among several exchanges with the same id.
-    fn among(&self, how: How, matching: &[(u64, &Entry)]) -> Verdict {
+    /// Returns the only one of several exchanges that has the same method and path, if those of all are known.
+    fn sole_with_target<'a>(&self, matching: &[(u64, &'a Entry)]) -> Option<(u64, &'a Entry)> {
         let target = self.asking.entry.target;
         let all_known = target.is_some() && matching.iter().all(|(_, entry)| entry.target.is_some());
         let mut same = matching.iter().filter(|(_, entry)| entry.target == target);
-        if let (Some((one, _)), None) = (same.next(), same.next())
-            && all_known
-        {
-            return Verdict::Joined(*one, how);
-        }
+        let first = same.next().filter(|_| all_known)?;
+        same.next().is_none().then_some(*first)
+    }
+
+    /// Decides among exchanges with the same id by the order of heads.
+    fn among(&self, how: How, matching: &[(u64, &Entry)]) -> Verdict {
+        let target = self.asking.entry.target;
         let is_one = |serial: u64| matching.iter().any(|(one, _)| *one == serial);
-        match (self.asking.turn, self.by_turn()) {
+        match (self.asking.turn, self.by_turn_with_id()) {
             (Turn::Asked(serial), _) if is_one(serial) && self.awaits_answer() => Verdict::Open,
             (_, Some(serial)) if is_one(serial) => Verdict::Joined(serial, how),
             _ => {
@@ -99,7 +136,7 @@ impl Evidence<'_> {
         let ended = self.asking.candidates.ended.as_ref()?;
         let candidates = &self.asking.candidates;
         let have_others = self.open().all(|(_, entry)| entry.digests.has_request_id());
-        (have_others && !candidates.more && !candidates.unseen).then_some(ended.serial)
+        (have_others && !candidates.more && candidates.unseen == Unseen::None).then_some(ended.serial)
     }
 
     /// Returns whether the response of a candidate may still show the request id.
@@ -131,10 +168,8 @@ impl Evidence<'_> {
     /// before it, so it may be that of another client, unless no other was waiting. Nor is it sure if another upstream request
     /// may belong to the same one.
     fn by_turn(&self) -> Option<u64> {
-        let Turn::Answered(serial) = self.asking.turn else {
-            return None;
-        };
         let candidates = &self.asking.candidates;
+        let serial = self.answered_in_turn().filter(|_| candidates.unseen == Unseen::None)?;
         let is_sole = candidates.sole() == Some(serial);
         let is_reused = self.asking.reused == Some(true);
         let is_sure = match (is_sole, is_reused) {
@@ -143,8 +178,28 @@ impl Evidence<'_> {
             (false, true) => candidates.same.contains(&serial),
             (false, false) => false,
         };
+        is_sure.then_some(serial)
+    }
+
+    /// Finds the exchange by the order of heads, if an id is the same as well. While requests may be open that were not seen, the
+    /// path has to be the same, too, and the connection may be one from before.
+    fn by_turn_with_id(&self) -> Option<u64> {
+        if self.asking.candidates.unseen == Unseen::None {
+            return self.by_turn();
+        }
+        let serial = self.answered_in_turn()?;
+        let is_sure = self.asking.reused != Some(false) && self.asking.candidates.same.contains(&serial);
+        is_sure.then_some(serial)
+    }
+
+    /// Returns the exchange whose head came before the request, and whose response after the response, on a thread of an event
+    /// loop, unless another upstream request may belong to it.
+    fn answered_in_turn(&self) -> Option<u64> {
+        let Turn::Answered(serial) = self.asking.turn else {
+            return None;
+        };
         let is_contested = self.downstream.get(&serial).is_none_or(|entry| entry.contested);
-        (is_sure && !is_contested && !self.migrates && !candidates.unseen).then_some(serial)
+        (!is_contested && !self.migrates && !self.asking.candidates.unseen_asked).then_some(serial)
     }
 
     /// Finds the exchange by method and path, if no other has the same.

@@ -2,8 +2,9 @@
 //!
 //! A join is never guessed. In this order, what joins an upstream request with one of the downstream requests that were
 //! open in the same process when it began is: the request id, the trace id, causality in an event loop, and the method and
-//! path. If more than one downstream request may be meant, the upstream request is printed alone, with the candidates. What
-//! begins when the response is over is joined by its request id, if no open request may have that.
+//! path. If more than one downstream request may be meant, the upstream request is printed alone, with the candidates. While
+//! requests may be open that were not seen, an id that a client brought needs another sign. What begins when the response is
+//! over is joined by its request id, if no open request may have that.
 //!
 //! What is joined is not redacted yet, and only [`redact`](crate::redact) can turn it into a line. Nothing here reads a
 //! clock: times are those of records.
@@ -138,8 +139,8 @@ impl Joiner {
                 Some(bytes) => self.bytes += bytes,
                 None => out.push(Joined::Other(observed)),
             },
-            ObservedKind::Gap(_) => {
-                gateway.unsettle(now_ns.saturating_add(self.settings.hold_ns));
+            ObservedKind::Gap(gap) => {
+                gateway.lose(gap, now_ns.saturating_add(self.settings.hold_ns));
                 out.push(Joined::Other(observed));
             }
             ObservedKind::Connection(_) => out.push(Joined::Other(observed)),
@@ -216,7 +217,7 @@ impl Joiner {
                 continue;
             };
             // What it asked or was asked for is not known from here on.
-            gateway.unsettle(now_ns.saturating_add(self.settings.hold_ns));
+            gateway.show_unseen(now_ns.saturating_add(self.settings.hold_ns));
             let hops = gateway.give_up(serial).into_iter().collect();
             self.emit(pid, hops, out);
         }

@@ -16,16 +16,10 @@ impl Gateway {
             hops.extend(self.emit_hop(serial));
             return;
         }
-        if self
-            .upstream
-            .get(&serial)
-            .is_some_and(|asking| asking.verdict == Verdict::Open)
-        {
-            if self.is_patient(serial, now_ns) {
-                self.waiting.push_back((now_ns, serial));
-            } else {
-                self.decide(serial);
-            }
+        match self.upstream.get(&serial).map(|asking| &asking.verdict) {
+            Some(Verdict::Open) if self.is_patient(serial, now_ns) => self.waiting.push_back((now_ns, serial)),
+            Some(Verdict::Open | Verdict::Awaited(..)) => self.decide(serial),
+            Some(Verdict::Joined(..) | Verdict::Ambiguous(_)) | None => {}
         }
     }
 
@@ -49,6 +43,7 @@ impl Gateway {
         for (serial, asking) in &self.upstream {
             match &asking.verdict {
                 Verdict::Open => blocked.extend(&asking.candidates.open),
+                Verdict::Awaited(of, _) => blocked.push(*of),
                 Verdict::Joined(of, _) => {
                     if self.downstream.get(of).is_none_or(|entry| entry.seen && !entry.waits()) {
                         alone.push(*serial);
@@ -101,7 +96,7 @@ impl Gateway {
         let asking = self.upstream.get(&serial).filter(|asking| asking.entry.waits())?;
         let serials = match &asking.verdict {
             Verdict::Open => Vec::new(),
-            Verdict::Joined(of, _) => vec![*of],
+            Verdict::Awaited(of, _) | Verdict::Joined(of, _) => vec![*of],
             Verdict::Ambiguous(candidates) => candidates.clone(),
         };
         let ended = asking.candidates.ended.as_ref();
@@ -129,7 +124,7 @@ impl Gateway {
         }
         let how = match asking.verdict {
             Verdict::Joined(_, how) => Some(how),
-            Verdict::Open | Verdict::Ambiguous(_) => None,
+            Verdict::Open | Verdict::Awaited(..) | Verdict::Ambiguous(_) => None,
         };
         let upstream = Upstream {
             observed,

@@ -4,13 +4,13 @@ mod emit;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use http_decode::{End, Exchange, MomentPart, Side};
+use http_decode::{Direction, End, Exchange, Gap, GapCause, MomentPart, Side};
 
 use super::{
     Hop, Settings,
     digest::{Digests, target},
     ended::{Ended, One},
-    entry::{Asking, Candidates, Entry, Turn, Verdict},
+    entry::{Asking, Candidates, Entry, Turn, Unseen, Verdict},
     hop::{add_end, exchange, held_bytes},
     judge::Evidence,
     turn::{Last, Threads},
@@ -22,6 +22,8 @@ use crate::correlate::{Moment, Observed};
 pub(super) struct Gateway {
     /// Until when downstream requests may be open that were not seen.
     settled_ns: u64,
+    /// Until when upstream requests may have been made that were not seen.
+    asked_settled_ns: u64,
     downstream: BTreeMap<u64, Entry>,
     upstream: BTreeMap<u64, Asking>,
     /// The serial number of each exchange that is kept.
@@ -32,8 +34,10 @@ pub(super) struct Gateway {
     waiting: VecDeque<(u64, u64)>,
     forgotten: Vec<u64>,
     ended: Ended,
-    /// How long ago an exchange of [`Ended`] may have ended.
+    /// How long ago an exchange of [`Ended`] may have ended, and how long a finished half waits.
     wait_ns: u64,
+    /// The time of the last call that was to emit what has waited.
+    settled_at_ns: u64,
 }
 
 impl Gateway {
@@ -41,6 +45,7 @@ impl Gateway {
     pub(super) fn new(now_ns: u64, settings: &Settings) -> Self {
         Self {
             settled_ns: now_ns.saturating_add(settings.hold_ns),
+            asked_settled_ns: 0,
             downstream: BTreeMap::new(),
             upstream: BTreeMap::new(),
             by_id: HashMap::new(),
@@ -50,6 +55,7 @@ impl Gateway {
             forgotten: Vec::new(),
             ended: Ended::default(),
             wait_ns: settings.wait_ns(),
+            settled_at_ns: 0,
         }
     }
 
@@ -80,7 +86,7 @@ impl Gateway {
                 true
             }
             MomentPart::Response => {
-                self.answer(&id, moment.side, moment.origin);
+                self.answer(&id, moment, settings);
                 false
             }
         }
@@ -93,7 +99,7 @@ impl Gateway {
         let serial = self.by_id.get(&id).copied();
         let Some((serial, entry)) = serial.and_then(|serial| Some((serial, self.entry_mut(serial)?))) else {
             if exchange.side == Side::Server {
-                self.unsettle(now_ns.saturating_add(settings.hold_ns));
+                self.show_unseen(now_ns.saturating_add(settings.hold_ns));
             }
             return Some(observed);
         };
@@ -102,7 +108,17 @@ impl Gateway {
         entry.ended_ns = ended_ns(exchange, now_ns);
         entry.whole = Some((Box::new(observed), now_ns));
         self.waiting.push_back((now_ns, serial));
+        self.reconsider(serial);
         None
+    }
+
+    /// Has upstream exchanges judged again that wait, now that all of an exchange is known: the id may have been made for it.
+    fn reconsider(&mut self, serial: u64) {
+        for (upstream, asking) in &mut self.upstream {
+            if matches!(asking.verdict, Verdict::Awaited(of, _) if of == serial || *upstream == serial) {
+                asking.verdict = Verdict::Open;
+            }
+        }
     }
 
     /// Adds the end of an exchange that is still to be emitted, and returns the bytes that were added. Returns `None` if the
@@ -125,12 +141,47 @@ impl Gateway {
     pub(super) fn unsettle(&mut self, until_ns: u64) {
         self.settled_ns = self.settled_ns.max(until_ns);
         for asking in self.upstream.values_mut() {
-            asking.candidates.unseen = true;
+            asking.candidates.unseen = asking.candidates.unseen.max(Unseen::Possible);
+            let has_waited = asking.entry.has_waited(self.wait_ns, self.settled_at_ns);
+            if !has_waited && matches!(asking.verdict, Verdict::Joined(..)) {
+                // One that was not seen may be meant, so that more is needed to join it.
+                asking.verdict = Verdict::Open;
+            }
+        }
+    }
+
+    /// Notes that a downstream request was open that was not seen, or is forgotten.
+    pub(super) fn show_unseen(&mut self, until_ns: u64) {
+        self.unsettle(until_ns);
+        for asking in self.upstream.values_mut() {
+            asking.candidates.unseen = Unseen::Shown;
+            if matches!(asking.verdict, Verdict::Awaited(..)) {
+                asking.verdict = Verdict::Open;
+            }
+        }
+    }
+
+    /// Handles missing bytes. What the process read may be requests of clients, and what it wrote requests upstream.
+    pub(super) fn lose(&mut self, gap: &Gap, until_ns: u64) {
+        match (gap.direction, gap.cause) {
+            (Direction::Read, _) => self.unsettle(until_ns),
+            // A file is content.
+            (Direction::Write, GapCause::Sendfile) => {}
+            (Direction::Write, _) => {
+                self.asked_settled_ns = self.asked_settled_ns.max(until_ns);
+                for asking in self.upstream.values_mut() {
+                    asking.candidates.unseen_asked = true;
+                }
+            }
         }
     }
 
     /// Emits what is ready at `now_ns`.
     pub(super) fn settle(&mut self, now_ns: u64, settings: &Settings, hops: &mut Vec<Hop>) {
+        // At the end of the run nothing has waited for long enough.
+        if now_ns != u64::MAX {
+            self.settled_at_ns = self.settled_at_ns.max(now_ns);
+        }
         self.judge_all();
         let mut due = Vec::new();
         while let Some((came_ns, serial)) = self.waiting.front().copied()
@@ -139,6 +190,8 @@ impl Gateway {
             self.waiting.pop_front();
             due.push(serial);
         }
+        // Upstream exchanges first, so that a hop has those that are decided with it.
+        due.sort_by_key(|serial| self.downstream.contains_key(serial));
         for serial in due {
             self.force(serial, now_ns, hops);
         }
@@ -228,7 +281,12 @@ impl Gateway {
     /// Finds the downstream exchanges that were open when an upstream request began.
     fn candidates(&self, asking: &Entry) -> Candidates {
         let mut candidates = Candidates {
-            unseen: asking.began_ns < self.settled_ns,
+            unseen: if asking.began_ns < self.settled_ns {
+                Unseen::Possible
+            } else {
+                Unseen::None
+            },
+            unseen_asked: asking.began_ns < self.asked_settled_ns,
             ..Candidates::default()
         };
         let mut has_same_id = false;
@@ -263,9 +321,13 @@ impl Gateway {
     }
 
     /// Handles the head of a response.
-    fn answer(&mut self, id: &str, side: Side, thread: u32) {
+    fn answer(&mut self, id: &str, moment: &http_decode::Moment, settings: &Settings) {
+        let (side, thread) = (moment.side, moment.origin);
         let Some(serial) = self.by_id.get(id).copied() else {
             self.threads.replace(thread, Last::Other);
+            if side == Side::Server {
+                self.show_unseen(moment.at.0.saturating_add(settings.hold_ns));
+            }
             return;
         };
         let last = match side {
@@ -324,7 +386,7 @@ impl Gateway {
     /// Decides about an upstream exchange with what is known.
     fn decide(&mut self, serial: u64) {
         let verdict = self.evidence(serial).map(|evidence| match evidence.judge() {
-            Verdict::Open => evidence.ambiguous(),
+            Verdict::Open | Verdict::Awaited(..) => evidence.ambiguous(),
             verdict @ (Verdict::Joined(..) | Verdict::Ambiguous(_)) => verdict,
         });
         self.set_verdict(serial, verdict);
@@ -337,12 +399,13 @@ impl Gateway {
             downstream: &self.downstream,
             upstream: &self.upstream,
             migrates: self.migrates,
+            has_waited: asking.entry.has_waited(self.wait_ns, self.settled_at_ns),
         })
     }
 
     fn set_verdict(&mut self, serial: u64, verdict: Option<Verdict>) {
         if let (Some(asking), Some(verdict)) = (self.upstream.get_mut(&serial), verdict) {
-            if asking.verdict == Verdict::Open {
+            if matches!(asking.verdict, Verdict::Open | Verdict::Awaited(..)) {
                 asking.verdict = verdict;
             }
             self.contest(serial);

@@ -26,6 +26,8 @@ pub(super) const UNKNOWN: &str = "?";
 pub(super) struct Bench {
     pub(super) joiner: Joiner,
     pub(super) now_ns: u64,
+    /// Whether connections are seen from their beginning on.
+    pub(super) from_start: bool,
     pub(super) out: Vec<Joined>,
 }
 
@@ -50,21 +52,32 @@ pub(super) type Seen = (Option<String>, Vec<(String, Option<&'static str>)>, Vec
 impl Bench {
     /// Creates a bench whose process has been observed for long enough.
     pub(super) fn new() -> Self {
-        let mut bench = Self::with_bounds(Bounds {
+        let mut bench = Self::late();
+        bench.settle();
+        bench
+    }
+
+    /// Lets pass what a process is observed for until no requests are open that were not seen.
+    pub(super) fn settle(&mut self) {
+        let first = self.ask(Server, 999, "/first", None);
+        self.finish(first);
+        self.now_ns += 2 * HOLD_NS;
+        self.out.clear();
+    }
+
+    /// Creates a bench whose trace begins, so that requests may be open that were not seen.
+    pub(super) fn late() -> Self {
+        Self::with_bounds(Bounds {
             exchanges: 10_000,
             bytes: 1 << 30,
-        });
-        let first = bench.ask(Server, 999, "/first", None);
-        bench.finish(first);
-        bench.now_ns += 2 * HOLD_NS;
-        bench.out.clear();
-        bench
+        })
     }
 
     pub(super) fn with_bounds(bounds: Bounds) -> Self {
         Self {
             joiner: Joiner::with_bounds(IdHeaders::default(), HOLD_NS, bounds),
             now_ns: MS,
+            from_start: true,
             out: Vec::new(),
         }
     }
@@ -94,7 +107,7 @@ impl Bench {
         let part = MomentPart::Request {
             head: Box::new(exchange.request.unwrap().head),
             began: Timestamp(made.began_ns),
-            from_start: true,
+            from_start: self.from_start,
         };
         self.note(&made, made.thread, part);
         made

@@ -4,6 +4,7 @@ mod bench;
 mod ended;
 mod model;
 mod patience;
+mod unseen;
 
 use http_decode::{
     End, Ended,
@@ -356,6 +357,7 @@ fn what_is_kept_is_bounded_in_number_and_bytes() {
         },
     ] {
         let mut bench = Bench::with_bounds(bounds);
+        bench.settle();
         let mut made = Vec::new();
         for connection in 0..100 {
             // Each waits for one that does not come.
