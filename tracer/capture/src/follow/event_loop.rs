@@ -104,7 +104,7 @@ impl Follower {
             return;
         }
         self.probes.detach_own(pid);
-        self.log.remove_fork(pid);
+        self.log.remove_attached(pid);
         // The addresses in its table entries belong to the old program.
         self.sweeps.add_ended(pid, at_ns);
         let before = self.processes.get(pid);
@@ -217,7 +217,7 @@ impl Follower {
 
     /// Removes processes whose exit event was lost, and does the other periodic work.
     fn check_liveness(&mut self) -> Result<()> {
-        self.log.report_forks(name_of);
+        self.log.report_attached(name_of);
         self.mismatched.retain(|pid| exists(*pid));
         let exited: Vec<u32> = self.processes.pids().filter(|pid| !exists(*pid)).collect();
         self.probes.untrace(&exited.iter().copied().collect())?;

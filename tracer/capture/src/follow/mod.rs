@@ -179,7 +179,10 @@ impl Follower {
             self.messages
                 .say(&format!("process {pid} is not traced as its parent is: {error:#}"));
         }
-        self.log.add_fork(pid, &info);
+        // A sweep of the kernel's table may have found it before the event came.
+        if !self.processes.get(pid).is_told(&info.traced) {
+            self.log.add_attached(pid, &info);
+        }
         self.processes.set(pid, info);
         // The child inherits a pending scan of its parent.
         if let Some(at) = self.pending_scans.get(&parent) {
@@ -206,7 +209,7 @@ impl Follower {
         let info = self.processes.get(pid);
         self.note_refused(&info.files, info.refused);
         self.processes.remove(pid);
-        self.log.remove_fork(pid);
+        self.log.remove_attached(pid);
         self.probes.detach_own(pid);
         self.sweeps.add_ended(pid, at_ns);
     }

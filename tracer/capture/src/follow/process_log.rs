@@ -33,7 +33,7 @@ pub(super) struct ProcessLog {
     reported: HashMap<(String, String), u64>,
     /// Findings that were dropped because `reported` was full.
     dropped: u64,
-    /// Forked processes that are not reported yet and still run their parent's program.
+    /// Processes that are traced like their parent, or like others before, and are not reported yet.
     pending_forks: BTreeMap<u32, Arc<ProcessInfo>>,
     fork_messages: usize,
 }
@@ -86,8 +86,8 @@ impl ProcessLog {
         lines.join("; ")
     }
 
-    /// Queues a message that a process was forked and is traced like its parent.
-    pub(super) fn add_fork(&mut self, pid: u32, info: &Arc<ProcessInfo>) {
+    /// Queues a message that a process is traced like its parent, which forked it, or like others that map the same files.
+    pub(super) fn add_attached(&mut self, pid: u32, info: &Arc<ProcessInfo>) {
         let has_room = self.pending_forks.len() < MAX_PENDING_FORKS && self.fork_messages < MAX_FORK_MESSAGES;
         if has_room && !info.traced.is_empty() {
             self.pending_forks.insert(pid, Arc::clone(info));
@@ -95,12 +95,12 @@ impl ProcessLog {
     }
 
     /// Drops the queued message of a process that exited or runs another program.
-    pub(super) fn remove_fork(&mut self, pid: u32) {
+    pub(super) fn remove_attached(&mut self, pid: u32) {
         self.pending_forks.remove(&pid);
     }
 
-    /// Prints the queued messages about forked processes.
-    pub(super) fn report_forks(&mut self, name_of: impl Fn(u32) -> Option<String>) {
+    /// Prints the queued messages about processes that are traced.
+    pub(super) fn report_attached(&mut self, name_of: impl Fn(u32) -> Option<String>) {
         let mut forks = Findings::new();
         for (pid, info) in take(&mut self.pending_forks) {
             let Some(name) = name_of(pid) else { continue };
@@ -117,7 +117,7 @@ impl ProcessLog {
                 .say(&format!("attached to {name} ({}): {library}", listed(&pids)));
             if self.fork_messages == MAX_FORK_MESSAGES {
                 self.messages
-                    .say("processes that are forked from now on are traced and no longer named");
+                    .say("processes that are forked or found from now on are traced and no longer named");
             }
         }
     }
@@ -200,10 +200,10 @@ mod tests {
         });
         for _ in 0..MAX_FORK_MESSAGES + 3 {
             for pid in 0..2_000 {
-                log.add_fork(pid, &info);
+                log.add_attached(pid, &info);
             }
             assert!(log.pending_forks.len() <= MAX_PENDING_FORKS);
-            log.report_forks(|_| Some("x".to_owned()));
+            log.report_attached(|_| Some("x".to_owned()));
             assert!(log.pending_forks.is_empty());
         }
         assert_eq!(log.fork_messages, MAX_FORK_MESSAGES);
@@ -216,9 +216,9 @@ mod tests {
             traced: vec!["y".to_owned()],
             ..ProcessInfo::default()
         });
-        log.add_fork(1, &info);
-        log.add_fork(2, &Arc::default());
-        log.remove_fork(1);
+        log.add_attached(1, &info);
+        log.add_attached(2, &Arc::default());
+        log.remove_attached(1);
         assert!(log.pending_forks.is_empty());
     }
 }

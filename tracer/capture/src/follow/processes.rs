@@ -31,6 +31,13 @@ pub(super) struct ProcessInfo {
     pub(super) untraced: Vec<String>,
 }
 
+impl ProcessInfo {
+    /// Returns whether these libraries of the process were reported before.
+    pub(super) fn is_told(&self, traced: &[String]) -> bool {
+        traced.iter().all(|library| self.traced.contains(library))
+    }
+}
+
 /// The traced processes and their files.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
@@ -152,6 +159,22 @@ mod tests {
             files: inodes.into_iter().map(file).collect(),
             ..ProcessInfo::default()
         })
+    }
+
+    #[test]
+    fn a_process_is_told_of_once_with_each_library() {
+        let traced = |libraries: &[&str]| {
+            libraries
+                .iter()
+                .map(|library| (*library).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let info = ProcessInfo {
+            traced: traced(&["a", "b"]),
+            ..ProcessInfo::default()
+        };
+        assert!(info.is_told(&traced(&["b"])) && info.is_told(&[]));
+        assert!(!info.is_told(&traced(&["a", "c"])) && !ProcessInfo::default().is_told(&traced(&["a"])));
     }
 
     #[test]

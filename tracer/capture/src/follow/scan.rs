@@ -28,7 +28,7 @@ pub(super) enum Scan {
 
 impl Follower {
     /// Scans a process and attaches to its TLS libraries. Prints each library that is probed for the first time; if the
-    /// scan is the `first` of the process, each library.
+    /// scan is the `first` of the process, each library. Another one that is new in the process is printed a little later.
     pub(super) fn scan(&mut self, pid: u32, first: bool) -> Result<Scan> {
         let target = Target::discover(pid)?;
         let files = self.resolver.resolve(&target);
@@ -54,6 +54,7 @@ impl Follower {
         let known = self.processes.get(pid);
         let first = first || known.lacks_library;
         let (mut probed, mut traced) = (Vec::new(), Vec::new());
+        let mut told = known.traced.clone();
         for (object, file, placement) in placed {
             if let Err(mismatch) = verify(pid, object, placement.offsets()) {
                 if exists(pid) {
@@ -71,6 +72,7 @@ impl Follower {
                 if is_new || first {
                     self.messages
                         .say(&format!("attached to {} ({pid}): {library}", target.name));
+                    told.push(library.clone());
                 }
                 traced.push(library);
             }
@@ -109,7 +111,12 @@ impl Follower {
                 traced,
                 untraced,
             };
-            self.processes.set(pid, Arc::new(info));
+            let info = Arc::new(info);
+            // With `--all`, each process that calls a library is traced, and only the first one with it is named.
+            if !self.selection.all && !info.traced.iter().all(|library| told.contains(library)) {
+                self.log.add_attached(pid, &info);
+            }
+            self.processes.set(pid, info);
             let new = refused.without(known.refused);
             if new.is_any() {
                 self.probe_calls_of_parents(pid, new)?;
