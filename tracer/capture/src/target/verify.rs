@@ -15,8 +15,8 @@ const WINDOW: usize = 16;
 /// Bytes that are compared at the start of the file: the headers, and the build id, which linkers place after them.
 const HEADERS: usize = 1024;
 
-/// `int3`, with which a probe replaces the first byte of an instruction on x86-64.
-const BREAKPOINT: u8 = 0xcc;
+/// Bytes of an instruction that a probe replaces. Where they are several, all offsets are multiples of their number.
+const REPLACED: usize = if cfg!(target_arch = "aarch64") { 4 } else { 1 };
 
 /// Why a process cannot be probed in a file.
 #[derive(Debug, Error)]
@@ -67,11 +67,11 @@ pub fn breakpoints(pid: u32, object: &MappedObject, offsets: impl Iterator<Item 
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let mut found = 0;
     for offset in offsets {
-        let (mut run, mut analysed) = ([0; 1], [0; 1]);
+        let (mut run, mut analysed) = ([0; REPLACED], [0; REPLACED]);
         if let Some(address) = object.address_of(offset) {
             memory.read_exact_at(&mut run, address)?;
             object.file.read_exact_at(&mut analysed, offset)?;
-            found += usize::from(run == [BREAKPOINT] && analysed != [BREAKPOINT]);
+            found += usize::from(is_breakpoint(&run) && !is_breakpoint(&analysed));
         }
     }
     Ok(found)
@@ -88,8 +88,11 @@ fn compare<const N: usize>(memory: &File, object: &MappedObject, offset: u64) ->
         .read_at(&mut analysed, offset)
         .map_err(unreadable(object, offset))?;
     let both = of_memory.min(of_file);
-    let mut pairs = run.iter().zip(&analysed).take(both);
-    if both > 0 && pairs.all(|(run, analysed)| is_same(*run, *analysed)) {
+    let (run, analysed) = (
+        run.get(..both).unwrap_or_default(),
+        analysed.get(..both).unwrap_or_default(),
+    );
+    if both > 0 && is_same(run, analysed) {
         return Ok(());
     }
     Err(Mismatch::Bytes {
@@ -106,8 +109,20 @@ fn unreadable(object: &MappedObject, offset: u64) -> impl Fn(io::Error) -> Misma
     }
 }
 
-const fn is_same(run: u8, analysed: u8) -> bool {
-    run == analysed || run == BREAKPOINT
+fn is_same(run: &[u8], analysed: &[u8]) -> bool {
+    let mut pairs = run.chunks(REPLACED).zip(analysed.chunks(REPLACED));
+    pairs.all(|(run, analysed)| run == analysed || is_breakpoint(run))
+}
+
+/// Returns whether an instruction is one with which probes and debuggers replace others: `int3`, or `brk` of any number (Arm
+/// ARM, C6.2.49).
+fn is_breakpoint(run: &[u8]) -> bool {
+    if cfg!(target_arch = "aarch64") {
+        let word = run.first_chunk().copied().map(u32::from_le_bytes);
+        word.is_some_and(|word| word & 0xffe0_001f == 0xd420_0000)
+    } else {
+        run == [0xcc]
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +135,13 @@ mod tests {
     use crate::target::Target;
 
     const BYTES: usize = 4096;
+
+    /// `brk #5`, the kernel's own (v6.18, `arch/arm64/include/asm/brk-imm.h`, `UPROBES_BRK_IMM`), or `int3`.
+    const BREAKPOINT: &[u8] = if cfg!(target_arch = "aarch64") {
+        &[0xa0, 0, 0x20, 0xd4]
+    } else {
+        &[0xcc]
+    };
 
     /// Runs `test` with the address of an executable, writable, private mapping of a file, and its object.
     fn mapping_a_file(test: impl FnOnce(*mut u8, &MappedObject)) {
@@ -168,11 +190,12 @@ mod tests {
     #[test]
     fn breakpoints_that_are_not_in_the_file_are_counted() {
         mapping_a_file(|address, object| {
-            // SAFETY: the address is inside the mapping, which is writable and larger, and no reference into it exists.
-            unsafe { address.wrapping_add(3000).write(BREAKPOINT) };
+            // SAFETY: the bytes are inside the mapping, which is writable and larger, and no reference into it exists.
+            unsafe { ptr::copy_nonoverlapping(BREAKPOINT.as_ptr(), address.wrapping_add(3000), BREAKPOINT.len()) };
             let count = |offsets: &[u64]| breakpoints(std::process::id(), object, offsets.iter().copied());
             assert_eq!(count(&[2000, 3000, 1 << 40]).unwrap(), 1);
             assert_eq!(count(&[2000]).unwrap(), 0);
+            verified(object, 2996).unwrap();
         });
     }
 
@@ -194,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_breakpoint_is_not_a_difference() {
-        assert!(is_same(BREAKPOINT, 0x55) && is_same(0x55, 0x55));
-        assert!(!is_same(0x55, BREAKPOINT) && !is_same(0x55, 0x56));
+        let code = &[0x55; 4][..REPLACED];
+        assert!(is_same(BREAKPOINT, code) && is_same(code, code));
+        assert!(!is_same(code, BREAKPOINT) && !is_same(code, &[0x56; 4][..REPLACED]));
     }
 }
