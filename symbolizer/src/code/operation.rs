@@ -147,6 +147,8 @@ pub(super) enum Operation {
         to: u32,
         from: Inputs,
     },
+    /// Sets registers that are not followed, such as those of vectors, to what comes of the inputs.
+    Hide(Inputs),
     /// Writes memory in a way that is not followed: so many bytes, or any number from there on.
     Overwrite {
         to: Memory,
@@ -239,7 +241,7 @@ impl Operation {
             Self::StoreFlag { to, .. } => to.reads(),
             Self::Store { to, from, .. } | Self::AddTo { to, by: from, .. } => to.reads() | from.reads(),
             Self::Overwrite { to, from, .. } => to.reads() | from.reads(),
-            Self::Compute { from, .. } => from.reads(),
+            Self::Compute { from, .. } | Self::Hide(from) => from.reads(),
             Self::Compare { left, right, .. }
             | Self::Test { left, right, .. }
             | Self::BranchOn {
@@ -269,7 +271,8 @@ impl Operation {
             | Self::Add { to, .. }
             | Self::Pop(to) => bit(to),
             Self::Compute { to, .. } | Self::Spoil(to) => to,
-            Self::Store { .. }
+            Self::Hide(_)
+            | Self::Store { .. }
             | Self::SetUpper { .. }
             | Self::StoreUpper { .. }
             | Self::StoreFlag { .. }
@@ -336,6 +339,7 @@ impl Operation {
             | Self::Add { .. }
             | Self::AddTo { .. }
             | Self::Compute { .. }
+            | Self::Hide(_)
             | Self::Overwrite { .. }
             | Self::Store { .. }
             | Self::Push(_)
@@ -379,6 +383,7 @@ impl Lifted {
             | Operation::Add { .. }
             | Operation::AddTo { .. }
             | Operation::Compute { .. }
+            | Operation::Hide(_)
             | Operation::Overwrite { .. }
             | Operation::Push(_)
             | Operation::Pop(_)

@@ -1,6 +1,6 @@
 //! What branches, calls and returns, and what touches the system.
 
-use super::{bits, by_flags, compute, first, inputs, operand, register, signed, width};
+use super::{bits, by_flags, compute, first, general, inputs, operand, register, signed, width};
 use crate::code::operation::{Condition, Destination, Inputs, Operation, Sign, Source};
 use crate::elf::address::Vaddr;
 
@@ -106,7 +106,7 @@ fn system(word: u32) -> Option<Vec<Operation>> {
     match word & 0xfff0_0000 {
         // mrs and msr
         0xd530_0000 => Some(compute(word, Inputs::default())),
-        0xd510_0000 => Some(vec![Operation::Spoil(0)]),
+        0xd510_0000 => Some(vec![Operation::Hide(inputs(general(word, 0))), Operation::Spoil(0)]),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use crate::code::convention::Register;
 use crate::code::operation::{Inputs, Memory, Operation, Source, bit};
 use crate::elf::address::Vaddr;
 
-/// The most bytes that an instruction with vector registers stores.
+/// The most bytes that an instruction with vector registers loads or stores.
 const WIDEST: u8 = 64;
 
 pub(super) fn lift(word: u32, at: Vaddr) -> Option<Vec<Operation>> {
@@ -68,7 +68,8 @@ impl Access {
                 width: Some(width),
                 from: Inputs::default(),
             }],
-            What::LoadSigned | What::LoadSignedShort | What::LoadVector | What::Prefetch => Vec::new(),
+            What::LoadVector => vec![hidden(place, width)],
+            What::LoadSigned | What::LoadSignedShort | What::Prefetch => Vec::new(),
         })
     }
 
@@ -114,16 +115,29 @@ impl Index {
 /// `ld1`, `st4` and the like, of up to four vector registers.
 fn structure(word: u32) -> Option<Vec<Operation>> {
     let base = register(word, 5)?;
-    let stored = (bits(word, 22, 1) == 0).then_some(Operation::Overwrite {
-        to: Memory::at(base, 0),
-        width: Some(WIDEST),
-        from: Inputs::default(),
-    });
+    let place = Memory::at(base, 0);
+    let accessed = if bits(word, 22, 1) == 0 {
+        Operation::Overwrite {
+            to: place,
+            width: Some(WIDEST),
+            from: Inputs::default(),
+        }
+    } else {
+        hidden(place, WIDEST)
+    };
     let moved = (bits(word, 23, 1) == 1).then_some(Operation::Compute {
         to: bit(base),
         from: inputs(bit(base) | general(word, 16)),
     });
-    Some(stored.into_iter().chain(moved).collect())
+    Some([accessed].into_iter().chain(moved).collect())
+}
+
+/// A load of so many bytes to vector registers.
+const fn hidden(from: Memory, width: u8) -> Operation {
+    Operation::Hide(Inputs {
+        registers: 0,
+        memory: Some((from, width)),
+    })
 }
 
 /// Exclusive and ordered accesses, and those that compare and swap.

@@ -1,9 +1,9 @@
 //! Instructions of aarch64 as operations.
 //!
 //! Encodings are those of the Arm Architecture Reference Manual (C4.1). An instruction that only computes says which
-//! registers it writes, and from which. Vector registers are not followed: what comes from one is unknown, so no argument
-//! may be tracked on this machine. Unknown are SVE, SME, memory tags, instructions that copy memory, and what only a kernel
-//! executes.
+//! registers it writes, and from which. Vector registers are not followed: what comes from one is unknown, and what goes to
+//! one is hidden, so that a function which puts a tracked argument there is refused. Unknown are SVE, SME, memory tags,
+//! instructions that copy memory, and what only a kernel executes.
 
 mod constant;
 mod control;
@@ -50,11 +50,13 @@ fn first(code: &[u8]) -> Option<u32> {
 fn vector(word: u32) -> Vec<Operation> {
     // Scalar floating point, which compares and converts; and copies between elements and general registers.
     let may_write = word & 0x5f00_0000 == 0x1e00_0000 || word & 0x9fe0_8400 == 0x0e00_0400;
-    if may_write {
-        compute(word, Inputs::default())
-    } else {
-        Vec::new()
-    }
+    let written = may_write.then(|| compute(word, Inputs::default()));
+    // fmov, scvtf and the like, of a whole number or one with a fixed point; dup and ins of a general register.
+    let reads = word & 0x5f20_fc00 == 0x1e20_0000
+        || word & 0x5f20_0000 == 0x1e00_0000
+        || matches!(word & 0xffe0_fc00, 0x0e00_0c00 | 0x4e00_0c00 | 0x4e00_1c00);
+    let hidden = reads.then(|| Operation::Hide(inputs(general(word, 5))));
+    hidden.into_iter().chain(written.into_iter().flatten()).collect()
 }
 
 /// Some bits of an instruction.

@@ -229,7 +229,6 @@ fn hints_and_barriers_change_no_more_than_a_signed_address() {
         (0xd503_201f, "nop"),
         (0xd503_245f, "bti c"),
         (0xd503_3bbf, "dmb ish"),
-        (0x3dc0_0000, "ldr q0, [x0]"),
         (0x4ea1_1c20, "mov v0.16b, v1.16b"),
     ] {
         assert_lifted(word, what, &[]);
@@ -237,8 +236,9 @@ fn hints_and_barriers_change_no_more_than_a_signed_address() {
     assert_lifted(0xd503_233f, "paciasp", &[computed(1 << 30, 1 << 30)]);
     assert_lifted(0xd503_219f, "autia1716", &[computed(1 << 17, 0b11 << 16)]);
     assert_lifted(0xd53b_d040, "mrs x0, tpidr_el0", &[computed(1, 0)]);
-    assert_lifted(0xd51b_4420, "msr fpsr, x0", &[Operation::Spoil(0)]);
-    assert_lifted(0x9e66_0020, "fmov x0, d1", &[computed(1, 0)]);
+    let hidden = |registers| Operation::Hide(inputs(registers));
+    assert_lifted(0xd51b_4420, "msr fpsr, x0", &[hidden(1), Operation::Spoil(0)]);
+    assert_lifted(0x9e66_0020, "fmov x0, d1", &[hidden(2), computed(1, 0)]);
     assert_lifted(0x1e61_2000, "fcmp d0, d1", &[computed(1, 0)]);
     assert_lifted(0x0e0c_3c03, "umov w3, v0.s[1]", &[computed(8, 0)]);
 }
@@ -290,6 +290,45 @@ fn the_last_two_conditions_are_none() {
     assert_eq!(condition(0x5400_006d), Some(13));
     assert_eq!(condition(0x5400_006e), None, "b.al");
     assert_eq!(condition(0x3400_0040), None, "cbz");
+}
+
+#[test]
+fn what_goes_to_a_vector_register_is_hidden() {
+    let loaded = |base, offset, width| {
+        let memory = Some((Memory::at(base, offset), width));
+        Operation::Hide(Inputs { registers: 0, memory })
+    };
+    assert_lifted(0x3dc0_0000, "ldr q0, [x0]", &[loaded(0, 0, 16)]);
+    assert_lifted(0xfd40_0420, "ldr d0, [x1, #8]", &[loaded(1, 8, 8)]);
+    assert_lifted(
+        0xad41_07e0,
+        "ldp q0, q1, [sp, #32]",
+        &[loaded(31, 32, 16), loaded(31, 48, 16)],
+    );
+    assert_lifted(
+        0x4cdf_7000,
+        "ld1 {v0.16b}, [x0], #16",
+        &[loaded(0, 0, 64), computed(1, 1)],
+    );
+    for (word, what, registers) in [
+        (0x9e67_0020, "fmov d0, x1", 0b10),
+        (0x9e62_0020, "scvtf d0, x1", 0b10),
+        (0x9e42_fc20, "scvtf d0, x1, #1", 0b10),
+        (0x4e08_0c20, "dup v0.2d, x1", 0b10),
+        (0x4e08_1c40, "ins v0.d[0], x2", 0b100),
+    ] {
+        let operations = lifted(word).unwrap_or_default();
+        assert_eq!(operations.first(), Some(&Operation::Hide(inputs(registers))), "{what}");
+    }
+    for (word, what) in [(0x1e61_2000, "fcmp d0, d1"), (0x0e0c_3c03, "umov w3, v0.s[1]")] {
+        let operations = lifted(word).unwrap_or_default();
+        assert!(
+            !operations
+                .iter()
+                .any(|operation| matches!(operation, Operation::Hide(_))),
+            "{what}"
+        );
+    }
 }
 
 proptest::proptest! {

@@ -333,6 +333,7 @@ impl State {
             | Operation::SetFlag { .. }
             | Operation::Add { .. }
             | Operation::Compute { .. }
+            | Operation::Hide(_)
             | Operation::Push(_)
             | Operation::Pop(_)
             | Operation::Compare { .. }
@@ -358,5 +359,15 @@ impl State {
             Value::Unknown
         };
         self.spoil_with(to, value);
+    }
+
+    /// Puts what comes of the inputs where it is not followed; `None` if an address would get lost there that must not.
+    pub(super) fn hide(&self, from: Inputs) -> Option<()> {
+        let tracked = self.tracked().map(Some);
+        let is_lost = tracked.is_some_and(|tracked| {
+            let value = self.mix(from);
+            value.may_be(tracked) || value.lowest_on_stack().is_some()
+        });
+        (!is_lost).then_some(())
     }
 }

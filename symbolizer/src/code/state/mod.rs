@@ -131,6 +131,7 @@ impl State {
             Operation::Add { to, by, width } => self.add(to, by, width),
             Operation::AddTo { to, by, width } => self.store(to, self.sum(Source::Memory(to), by, width), width)?,
             Operation::Compute { to, from } => self.compute(to, from),
+            Operation::Hide(from) => self.hide(from)?,
             Operation::Push(from) => self.push(from)?,
             Operation::Pop(to) => self.pop(to)?,
             Operation::Compare { left, right, width } => {
