@@ -64,6 +64,8 @@ pub enum Cause {
     Missed(Vaddr),
     /// A call may pass two sites, or this one again.
     PassedTwice(Vaddr),
+    /// The function returns here by an instruction that checks a signature of the address, which the kernel lets nobody probe.
+    SignedReturn(Vaddr),
     /// The function ends at more places than have probes.
     TooManyEnds(Vaddr),
     /// No function compares its arguments with what a connection is sending, or several do.
@@ -106,6 +108,7 @@ impl fmt::Display for Cause {
             Self::Unbalanced(at) => write!(f, "the stack pointer is elsewhere at {at} than at the entry"),
             Self::NoReturn(at) => write!(f, "the function at {at} never returns"),
             Self::Missed(at) => write!(f, "a call may return at {at} past all sites"),
+            Self::SignedReturn(at) => write!(f, "the return at {at} checks a signature, and cannot be probed"),
             Self::TooManyEnds(at) => write!(f, "the function at {at} ends at too many places"),
             Self::PassedTwice(at) => write!(f, "a call may pass {at} and another site"),
             Self::PeekLost(at) => write!(f, "whether it only peeks is in no known place at {at}"),

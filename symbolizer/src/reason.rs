@@ -117,8 +117,6 @@ pub enum GoRefusal {
     NoFunctionTable,
     /// No version of Go is stated, so that it is not known where functions find their arguments.
     VersionUnknown,
-    /// Go's code for this machine is not analysed.
-    MachineUnsupported,
     /// A profile guided the compiler, which may have put copies of the functions elsewhere.
     Profiled,
     /// The code of `Read` does not prove where its bytes are.
@@ -136,7 +134,6 @@ impl fmt::Display for GoRefusal {
                 f.write_str("the table of its Go functions is scrambled, as garble does it, or has an unknown form")
             }
             Self::VersionUnknown => f.write_str("it does not state its version of Go"),
-            Self::MachineUnsupported => f.write_str("Go code for this machine is not analysed"),
             Self::Profiled => {
                 f.write_str("its Go compiler was guided by a profile (-pgo) and may have inlined the functions")
             }

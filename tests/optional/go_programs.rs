@@ -74,10 +74,8 @@ fn assert_refused(file: &Path, reason: &str) -> Result<()> {
 
 pub(crate) fn refused() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let program = go::tiny(Version::Go1_27, "arm64", folder.path())?;
-    assert_refused(&program, "Go code for this machine is not analysed")?;
     // garble writes another number there, which the runtime is told.
-    let program = go::tiny(Version::Go1_27, "amd64", folder.path())?;
+    let program = go::tiny(Version::Go1_27, "amd64", &[], folder.path())?;
     let mut image = fs::read(&program)?;
     let table = [0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8];
     let at = image.windows(table.len()).position(|bytes| bytes == table);

@@ -32,6 +32,7 @@ mod container;
 mod crystal;
 mod envoy;
 mod go;
+mod go_aarch64;
 mod go_programs;
 mod go_soak;
 mod go_stack;
@@ -115,6 +116,21 @@ fn main() -> ExitCode {
                 "go_that_is_not_traced_is_told_from_none",
                 go_reason,
                 go_programs::refused,
+            ),
+            trial(
+                "hooks_of_go_for_aarch64_are_where_its_symbols_and_its_code_say",
+                go_reason,
+                go_aarch64::hooks,
+            ),
+            trial(
+                "hooks_of_go_for_aarch64_with_arguments_on_the_stack_are_where_its_symbols_say",
+                old_go_reason,
+                go_aarch64::hooks_of_old_go,
+            ),
+            trial(
+                "go_for_aarch64_whose_code_is_damaged_is_refused",
+                go_reason,
+                go_aarch64::damaged,
             ),
             trial(
                 "go_with_arguments_on_the_stack_is_traced_on_both_sides",

@@ -191,12 +191,12 @@ impl Wrap {
     }
 }
 
-/// Builds the program of `support/go/tiny` for a machine, by Go's name of it, and returns its path in a folder.
-pub fn tiny(version: Version, machine: &str, folder: &Path) -> Result<PathBuf> {
+/// Builds the program of `support/go/tiny` for a machine, by Go's name of it, with options, and returns its path in a folder.
+pub fn tiny(version: Version, machine: &str, options: &[&str], folder: &Path) -> Result<PathBuf> {
     let program = folder.join(PROGRAM);
     let mut command = go("tiny", version, &program)?;
     command.env("CGO_ENABLED", "0").env("GOARCH", machine);
-    run::succeed(command.env("GOFLAGS", version.flags()).arg("."))?;
+    run::succeed(command.env("GOFLAGS", version.flags()).args(options).arg("."))?;
     Ok(program)
 }
 

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Callee {
     /// The arguments that it takes in registers, as bits: what is left in other registers does not matter to it.
-    pub(crate) takes: u16,
+    pub(crate) takes: u32,
     /// How many bytes its arguments and results take on the stack, of a function that has them there; `None` if that is not
     /// known.
     pub(crate) stack_bytes: Option<u16>,
@@ -27,7 +27,7 @@ pub(crate) enum Returns {
 impl Callee {
     /// A function of which nothing is known.
     pub(crate) const ANY: Self = Self {
-        takes: u16::MAX,
+        takes: u32::MAX,
         stack_bytes: None,
         finds: true,
         returns: Returns::Any,
@@ -36,7 +36,7 @@ impl Callee {
     /// Is a function of so many arguments that stores no addresses and follows none but these, to what holds none.
     pub(crate) const fn of(count: u8) -> Self {
         Self {
-            takes: !(u16::MAX << count),
+            takes: !(u32::MAX << count),
             stack_bytes: None,
             finds: false,
             returns: Returns::Any,
@@ -54,6 +54,6 @@ impl Callee {
 
     /// Returns whether it takes an argument in a register.
     pub(crate) const fn takes(self, index: usize) -> bool {
-        index < 16 && self.takes >> index & 1 == 1
+        index < 32 && self.takes >> index & 1 == 1
     }
 }

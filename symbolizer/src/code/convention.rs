@@ -24,6 +24,8 @@ pub(crate) struct Convention {
     dwarf: &'static [u8],
     /// Where the first argument that has no register lies, in bytes above the stack pointer at the function's entry.
     first_on_stack: u16,
+    /// Where it lies above the stack pointer at the call.
+    first_at_call: u16,
 }
 
 const SYSTEM_V: Convention = Convention {
@@ -38,6 +40,7 @@ const SYSTEM_V: Convention = Convention {
     dwarf: &[0, 2, 1, 3, 7, 6, 4, 5],
     // The return address lies below it.
     first_on_stack: 8,
+    first_at_call: 0,
 };
 
 const AAPCS64: Convention = Convention {
@@ -50,6 +53,7 @@ const AAPCS64: Convention = Convention {
     lost_in_calls: 0x4007_ffff,
     dwarf: &[],
     first_on_stack: 0,
+    first_at_call: 0,
 };
 
 /// Go's own on x86-64, since Go 1.17 (go1.27.3, `src/cmd/compile/abi-internal.md`).
@@ -71,27 +75,46 @@ const GO_X86_64_STACK: Convention = Convention {
     ..SYSTEM_V
 };
 
+/// Go's own on aarch64, since Go 1.18 (go1.27.3, `src/cmd/compile/abi-internal.md`).
+///
+/// A closure finds in `x26` what it has taken along. `runtime.duffcopy` finds addresses in `x20` and `x21`
+/// (`src/runtime/duff_arm64.s`). Neither is an argument: so they come last.
+const GO_AARCH64: Convention = Convention {
+    arguments: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 26, 20, 21],
+    // All but the stack pointer.
+    lost_in_calls: 0x7fff_ffff,
+    // A function stores its return address at its own stack pointer, below the arguments of those that it calls.
+    first_on_stack: 8,
+    first_at_call: 8,
+    ..AAPCS64
+};
+
+/// Go's own on aarch64 up to Go 1.17, and of functions in assembly since.
+const GO_AARCH64_STACK: Convention = Convention {
+    arguments: &[],
+    ..GO_AARCH64
+};
+
 impl Convention {
-    /// Returns Go's convention on a machine; `None` where it was not examined.
-    pub(crate) const fn of_go(machine: Machine) -> Option<Self> {
+    /// Returns Go's convention on a machine.
+    pub(crate) const fn of_go(machine: Machine) -> Self {
         match machine {
-            Machine::X86_64 => Some(GO_X86_64),
-            Machine::Aarch64 => None,
+            Machine::X86_64 => GO_X86_64,
+            Machine::Aarch64 => GO_AARCH64,
         }
     }
 
-    /// Returns the convention of Go's versions that pass arguments on the stack; `None` where it was not examined.
-    pub(crate) const fn of_go_on_stack(machine: Machine) -> Option<Self> {
+    /// Returns the convention of Go's versions that pass arguments on the stack.
+    pub(crate) const fn of_go_on_stack(machine: Machine) -> Self {
         match machine {
-            Machine::X86_64 => Some(GO_X86_64_STACK),
-            Machine::Aarch64 => None,
+            Machine::X86_64 => GO_X86_64_STACK,
+            Machine::Aarch64 => GO_AARCH64_STACK,
         }
     }
 
     /// Lists Go's conventions on a machine.
-    pub(crate) fn all_of_go(machine: Machine) -> Vec<Self> {
-        let all = [Self::of_go(machine), Self::of_go_on_stack(machine)];
-        all.into_iter().flatten().collect()
+    pub(crate) const fn all_of_go(machine: Machine) -> [Self; 2] {
+        [Self::of_go(machine), Self::of_go_on_stack(machine)]
     }
 
     /// Returns whether all arguments and results are on the stack.
@@ -120,8 +143,13 @@ impl Convention {
         if usize::from(index) < self.arguments.len() {
             self.argument(index)
         } else {
-            Place::Stack(self.slot(index))
+            Place::Stack(self.first_at_call.saturating_add(self.slot(index)))
         }
+    }
+
+    /// Returns how far above the stack pointer the arguments and results of a called function begin that are on the stack.
+    pub(super) const fn first_at_call(self) -> u16 {
+        self.first_at_call
     }
 
     /// Returns how far the slot of an argument is above that of the first one that has no register.
@@ -208,11 +236,32 @@ mod tests {
 
     #[test]
     fn arguments_on_the_stack_are_a_return_address_higher_when_the_function_is_entered() {
-        let convention = Convention::of_go_on_stack(Machine::X86_64).unwrap();
-        let places = [0, 1, 5].map(|index| (convention.argument_at_call(index), convention.argument(index)));
+        let places = |convention: Convention| {
+            [0, 1, 5].map(|index| (convention.argument_at_call(index), convention.argument(index)))
+        };
         let [first, second, result] = [0, 8, 40].map(|at| (Place::Stack(at), Place::Stack(at + 8)));
-        assert_eq!(places, [first, second, result]);
-        let convention = Convention::of_go(Machine::X86_64).unwrap();
+        assert_eq!(
+            places(Convention::of_go_on_stack(Machine::X86_64)),
+            [first, second, result]
+        );
+        let convention = Convention::of_go(Machine::X86_64);
+        assert_eq!(convention.argument_at_call(1), convention.argument(1));
+    }
+
+    #[test]
+    fn a_call_of_go_on_aarch64_leaves_arguments_above_the_place_of_a_return_address() {
+        let convention = Convention::of_go_on_stack(Machine::Aarch64);
+        for (index, place) in [(0, Place::Stack(8)), (1, Place::Stack(16)), (4, Place::Stack(40))] {
+            assert_eq!(
+                (convention.argument_at_call(index), convention.argument(index)),
+                (place, place)
+            );
+        }
+        let convention = Convention::of_go(Machine::Aarch64);
+        assert_eq!(
+            (convention.argument(0), convention.argument(15)),
+            (Place::Register(0), Place::Register(15))
+        );
         assert_eq!(convention.argument_at_call(1), convention.argument(1));
     }
 

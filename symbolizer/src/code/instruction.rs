@@ -100,7 +100,7 @@ fn emulated_aarch64(code: &[u8]) -> Option<Instruction> {
 }
 
 /// Recognises a call of a fixed place, which the kernel emulates too.
-pub(super) fn is_call(machine: Machine, code: &[u8]) -> bool {
+pub(crate) fn is_call(machine: Machine, code: &[u8]) -> bool {
     match machine {
         Machine::X86_64 => matches!(code, [0xe8, _, _, _, _, ..]),
         // bl

@@ -11,7 +11,7 @@ use super::convention::Convention;
 use super::exits::{Found, Spot, Ways};
 use super::forward::Forward;
 use super::graph::{End, Graph, Surroundings};
-use super::instruction::Instruction;
+use super::instruction::{Instruction, is_plain_return};
 use super::operation::Destination;
 use super::site::Tier;
 use crate::cause::Cause;
@@ -46,9 +46,6 @@ pub(crate) fn ends_of(leaving: &Leaving<'_>, around: &impl Surroundings) -> Resu
         ..
     } = *leaving;
     let entry = code.address;
-    if code.machine != Machine::X86_64 {
-        return Err(Cause::MachineUnsupported);
-    }
     let mut graph = Graph::of(code, entry, around)?;
     if let Some(recovery) = recovery {
         graph.add_root(recovery, around)?;
@@ -60,12 +57,17 @@ pub(crate) fn ends_of(leaving: &Leaving<'_>, around: &impl Surroundings) -> Resu
     if before.get(noted).map_or(0, Vec::len) != usize::from(noted_at != entry) {
         return Err(Cause::PassedTwice(noted_at));
     }
-    let mut spots = cheaper(leaving, &graph, &before, noted, &returns).unwrap_or_default();
+    let mut spots = match code.machine {
+        Machine::X86_64 => cheaper(leaving, &graph, &before, noted, &returns).unwrap_or_default(),
+        // The kernel emulates its returns.
+        Machine::Aarch64 => Vec::new(),
+    };
     if spots.is_empty() || spots.len() > limits::EXIT_SITES {
-        spots = returns
-            .iter()
-            .filter_map(|index| at_return(&graph, *index, leaving.convention))
-            .collect();
+        let at_return = |index: &usize| {
+            let at = graph.nodes.get(*index).map_or(entry, |node| node.at);
+            at_return(&graph, *index, leaving.convention).ok_or(Cause::SignedReturn(at))
+        };
+        spots = returns.iter().map(at_return).collect::<Result<_, _>>()?;
     }
     if spots.len() > limits::EXIT_SITES {
         return Err(Cause::TooManyEnds(entry));
@@ -116,11 +118,16 @@ fn cheaper(
     Some(spots?.concat())
 }
 
-/// Describes the end at a return: the stack pointer is where the function was entered.
+/// Describes the end at a return: the stack pointer is where the function was entered. `None` if it cannot be probed.
 fn at_return(graph: &Graph<'_>, index: usize, convention: Convention) -> Option<Spot> {
+    let at = graph.nodes.get(index)?.at;
+    let tier = match graph.code.machine {
+        Machine::X86_64 => Tier::Stepped,
+        Machine::Aarch64 => is_plain_return(graph.code.from(at)?).then_some(Tier::Emulated)?,
+    };
     Some(Spot {
-        at: graph.nodes.get(index)?.at,
-        tier: Tier::Stepped,
+        at,
+        tier,
         instruction: Instruction::Return,
         depth: 0,
         result: Found::Register(convention.first_result(), WORD),
@@ -135,7 +142,7 @@ const WORD: u8 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::code::around::{Around, bytes, code};
+    use crate::code::around::{Around, bytes, code, code_of_aarch64, words};
 
     const ENTRY: u64 = 0x1000;
 
@@ -148,7 +155,7 @@ mod tests {
         let handing: Option<Vec<_>> = handing.map(|all| all.iter().map(|at| Vaddr(ENTRY + at)).collect());
         let leaving = Leaving {
             code: code(&bytes, ENTRY),
-            convention: Convention::of_go(Machine::X86_64).unwrap(),
+            convention: Convention::of_go(Machine::X86_64),
             recovery: recovery.map(|at| Vaddr(ENTRY + at)),
             noted_at: Vaddr(ENTRY + noted_at),
             handing: handing.as_deref(),
@@ -275,6 +282,51 @@ mod tests {
             returns(&many(limits::EXIT_SITES + 1), None, 0),
             Err(Cause::TooManyEnds(Vaddr(ENTRY)))
         );
+    }
+
+    /// Looks for the ends of a function of aarch64 with a body of seven instructions.
+    fn ends_on_aarch64(body: &str) -> Result<Vec<Spot>, Cause> {
+        // ldr x16, [x28, #16]; cmp sp, x16; b.ls to the end; str x30, [sp, #-64]!
+        let bytes = words(&format!("f9400b90 eb3063ff 54000129 f81c0ffe {body} 97fff000 17fffff4"));
+        let leaving = Leaving {
+            code: code_of_aarch64(&bytes, ENTRY),
+            convention: Convention::of_go(Machine::Aarch64),
+            recovery: None,
+            noted_at: Vaddr(ENTRY + 8),
+            handing: Some(&[]),
+        };
+        ends_of(&leaving, &Around::default())
+    }
+
+    #[test]
+    fn every_return_of_aarch64_is_an_end_that_the_kernel_emulates() {
+        // cbz x0, +16; bl; ldr x30, [sp], #64; ret; mov x0, xzr; ldr x30, [sp], #64; ret
+        let body = "b4000080 94000400 f84407fe d65f03c0 aa1f03e0 f84407fe d65f03c0";
+        let found = ends_on_aarch64(body).unwrap();
+        let in_x0 = Found::Register(0, 8);
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|spot| (spot.at.0 - ENTRY, spot.tier, spot.depth, spot.result, spot.when))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (28, Tier::Emulated, 0, in_x0, None),
+                (40, Tier::Emulated, 0, in_x0, None)
+            ]
+        );
+        // One of them checks the signature of its address: the kernel refuses a probe there.
+        let signed = body.replacen("d65f03c0", "d65f0bff", 1);
+        assert_eq!(ends_on_aarch64(&signed), Err(Cause::SignedReturn(Vaddr(ENTRY + 28))));
+        // br x3
+        let computed = body.replacen("d65f03c0", "d61f0060", 1);
+        assert_eq!(ends_on_aarch64(&computed), Err(Cause::ComputedJump(Vaddr(ENTRY + 28))));
+        // An instruction that is not known.
+        let unknown = body.replacen("aa1f03e0", "d4000001", 1);
+        assert_eq!(ends_on_aarch64(&unknown), Err(Cause::NotUnderstood(Vaddr(ENTRY + 32))));
+        // A jump to the instruction where the call was noted.
+        let again = body.replacen("94000400", "17fffffd", 1);
+        assert_eq!(ends_on_aarch64(&again), Err(Cause::PassedTwice(Vaddr(ENTRY + 8))));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::elf::address::Vaddr;
 use crate::limits;
 
 /// Returns which arguments in registers a function may read, as bits: itself, or by leaving them to one that it calls.
-pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u16 {
+pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u32 {
     let convention = function.convention;
     let all = convention
         .arguments
@@ -30,7 +30,7 @@ pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u16 {
         *known |= fresh;
         let left = steps.checked_sub(1).filter(|_| function.spend(1).is_some());
         let Some(left) = left else {
-            return u16::MAX;
+            return u32::MAX;
         };
         steps = left;
         match read_at(function, at, fresh) {
@@ -38,15 +38,12 @@ pub(crate) fn read_arguments(function: Function<'_>, entry: Vaddr) -> u16 {
                 read |= registers;
                 ahead.extend(next);
             }
-            None => return u16::MAX,
+            None => return u32::MAX,
         }
     }
     let arguments = (0..).zip(convention.arguments);
     let arguments = arguments.filter(|(_, register)| read & bit(**register) != 0);
-    arguments
-        .fold(0, |all, (index, _)| all | bit(index))
-        .try_into()
-        .unwrap_or(u16::MAX)
+    arguments.fold(0, |all, (index, _)| all | bit(index))
 }
 
 /// Returns which of the registers an instruction reads, and where it may lead with which of them; `None` if that is not

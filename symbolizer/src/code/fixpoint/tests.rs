@@ -324,7 +324,7 @@ fn the_places_on_the_stack_may_fill_their_limit_and_no_more() {
 }
 
 /// Returns which arguments a function reads; functions that it calls read those that `callee` says.
-fn read(bytes: &[u8], callee: Callee) -> u16 {
+fn read(bytes: &[u8], callee: Callee) -> u32 {
     let function = Function {
         code: Code {
             machine: Machine::X86_64,
@@ -363,7 +363,7 @@ fn a_function_reads_what_it_leaves_to_those_that_it_calls() {
     assert_eq!(read(&[0xe9, 0, 1, 0, 0], two), 0b11); // jmp
     assert_eq!(read(&[0x31, 0xf6, 0xe9, 0, 1, 0, 0], two), 0b1); // xor esi,esi; jmp
     assert_eq!(read(&[0xff, 0xe0], two), 0b11_1111); // jmp rax
-    assert_eq!(read(&[0x06], two), u16::MAX, "no instruction");
+    assert_eq!(read(&[0x06], two), u32::MAX, "no instruction");
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn as_many_instructions_are_followed_for_what_is_read_as_the_limit() {
     code.push(0xc3);
     assert_eq!(read(&code, Callee::ANY), 0);
     code.insert(0, 0x90);
-    assert_eq!(read(&code, Callee::ANY), u16::MAX);
+    assert_eq!(read(&code, Callee::ANY), u32::MAX);
 }
 
 #[test]

@@ -135,7 +135,8 @@ impl State {
     /// Returns the places on the stack that belong to a called function, where a convention has arguments there: all of the
     /// caller's frame if it is not known how many.
     fn handed(&self, callee: Callee) -> Option<Range<i64>> {
-        let begin = self.stack_pointer().filter(|_| self.convention.is_on_stack())?;
+        let pointer = self.stack_pointer().filter(|_| self.convention.is_on_stack())?;
+        let begin = pointer.saturating_add(self.convention.first_at_call().into());
         let end = callee.stack_bytes.map_or(0, |bytes| begin.saturating_add(bytes.into()));
         Some(begin..end)
     }

@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use crate::elf::address::{Access, Vaddr};
 use crate::elf::image::Image;
+use crate::elf::machine::Machine;
 use crate::limits;
 
 /// What is known of the build of a program.
@@ -32,10 +33,14 @@ impl Build {
         Some((major, minor, parts.next().and_then(digits).unwrap_or(0)))
     }
 
-    /// Returns whether functions take their arguments in registers on x86-64.
-    pub(super) fn has_register_arguments(&self) -> Option<bool> {
+    /// Returns whether functions take their arguments in registers on a machine.
+    pub(super) fn has_register_arguments(&self, machine: Machine) -> Option<bool> {
         let (major, minor, _) = self.numbers()?;
-        Some((major, minor) >= (1, 17) && !self.version.contains("noregabi"))
+        let first = match machine {
+            Machine::X86_64 => (1, 17),
+            Machine::Aarch64 => (1, 18),
+        };
+        Some((major, minor) >= first && !self.version.contains("noregabi"))
     }
 }
 
@@ -158,12 +163,15 @@ mod tests {
 
     #[test]
     fn a_version_says_where_arguments_are() {
-        let registers = |version| build(version).has_register_arguments();
+        let registers = |version| build(version).has_register_arguments(Machine::X86_64);
         assert_eq!(registers("go1.16.15"), Some(false));
         assert_eq!(registers("go1.17"), Some(true));
         assert_eq!(registers("go1.18 X:noregabi"), Some(false));
         assert_eq!(registers("devel go1.28-0123abc Mon Jan 1"), Some(true));
         assert_eq!(registers("devel +0123abc"), None);
+        let on_aarch64 = |version| build(version).has_register_arguments(Machine::Aarch64);
+        assert_eq!(on_aarch64("go1.17.13"), Some(false));
+        assert_eq!(on_aarch64("go1.18"), Some(true));
         assert_eq!(build("go1.21rc2").numbers(), Some((1, 21, 0)));
         assert_eq!(build("go1.23.9 X:boringcrypto").numbers(), Some((1, 23, 9)));
     }

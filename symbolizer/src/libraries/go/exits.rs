@@ -1,7 +1,7 @@
 //! The entry and the exits of a function of Go that moves plaintext, for programs in which no tap is proven.
 //!
-//! The entry is probed behind the comparison of the stack pointer, or at its jump. The exits are all returns of the function, or
-//! the jumps that stand for them: what it returns first is how many bytes it has moved, also beside an error.
+//! The entry is probed behind the comparison of the stack pointer, or at its jump. The exits are all returns of the function, or,
+//! on x86-64, the jumps that stand for them: what it returns first is how many bytes it has moved, also beside an error.
 
 use super::entry;
 use super::pclntab::{Function, Pclntab};
@@ -82,7 +82,7 @@ pub(super) fn hook(around: &Around<'_, '_>, convention: Convention, moving: Movi
             caller: Caller::Goroutine(goroutine(&leaving).ok_or(unknown)?),
             // Neither a comparison nor what follows it has moved the stack pointer.
             entry_depth: 0,
-            entry_when: (site.instruction == Instruction::ConditionalJump).then_some(ABOVE),
+            entry_when: (site.instruction == Instruction::ConditionalJump).then_some(above(code.machine)),
             sites: exits_of(around, &leaving)?,
             ways: leaves::WAYS,
         }),
@@ -92,7 +92,7 @@ pub(super) fn hook(around: &Around<'_, '_>, convention: Convention, moving: Movi
 
 /// Says where a function finds the goroutine that runs it.
 fn goroutine(of: &Leaving<'_>) -> Option<GoroutinePlace> {
-    if of.convention.is_on_stack() {
+    if of.convention.is_on_stack() && of.code.machine == Machine::X86_64 {
         entry::goroutine_below(of.code.bytes).map(GoroutinePlace::BelowThread)
     } else {
         Some(GoroutinePlace::Register)
@@ -156,15 +156,20 @@ impl Surroundings for Around<'_, '_> {
     }
 }
 
-/// Looks for the exits of any bytes that are called; for the fuzzer alone.
+/// Looks for the exits of any bytes that are called, as code of both machines; for the fuzzer alone.
 pub(super) fn any_code(bytes: &[u8]) -> usize {
+    let machines = [Machine::X86_64, Machine::Aarch64].into_iter();
+    machines.map(|machine| any_code_of(machine, bytes)).sum()
+}
+
+fn any_code_of(machine: Machine, bytes: &[u8]) -> usize {
     let address = Vaddr(0x1000);
     let code = Code {
-        machine: Machine::X86_64,
+        machine,
         bytes,
         address,
     };
-    let Some((distance, _)) = entry::place(bytes) else {
+    let Some((distance, _)) = entry::place(machine, bytes) else {
         return 0;
     };
     let count = |convention: Convention, recovery: Option<Vaddr>| {
@@ -192,12 +197,45 @@ pub(super) fn any_code(bytes: &[u8]) -> usize {
 const WORD: u8 = 8;
 /// Where the result comes behind the arguments on the stack, in words.
 const RESULT: u8 = 4;
-/// The condition of code that has enough stack, where a jump if it has not is probed: not below or equal.
-const ABOVE: u8 = 7;
+
+/// Returns the condition of code that has enough stack, where a jump if it has not is probed: `a` of x86-64, `hi` of aarch64.
+const fn above(machine: Machine) -> u8 {
+    match machine {
+        Machine::X86_64 => 7,
+        Machine::Aarch64 => 8,
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_code_of_aarch64_makes_it_panic() {
+        // ldr x16, [x28, #16]; cmp sp, x16; b.ls to the end; str x30, [sp, #-16]!; cbz x0 to the load; bl itself;
+        // ldr x30, [sp], #16; ret; b to the entry; udf
+        let whole = [
+            0xf940_0b90_u32,
+            0xeb30_63ff,
+            0x5400_00c9,
+            0xf81f_0ffe,
+            0xb400_0040,
+            0x97ff_fffb,
+            0xf841_07fe,
+            0xd65f_03c0,
+            0x17ff_fff8,
+            0,
+        ];
+        let whole = whole.map(u32::to_le_bytes).concat();
+        assert_eq!(any_code(&whole), 4);
+        for cut in 0..whole.len() {
+            any_code(&whole[..cut]);
+            any_code(&whole[cut..]);
+            let mut damaged = whole.clone();
+            damaged[cut] ^= 0x40;
+            any_code(&damaged);
+        }
+    }
 
     #[test]
     fn no_code_makes_it_panic() {

@@ -26,7 +26,7 @@ pub(super) fn net_conn(build: &Build, machine: Machine, read: Option<Vaddr>) -> 
         descriptor: DESCRIPTOR,
         embedded: (minor >= 19).then_some(EMBEDDED),
         call: match machine {
-            Machine::X86_64 if build.has_register_arguments() == Some(true) => Some(NEAR_CALL),
+            Machine::X86_64 if build.has_register_arguments(machine) == Some(true) => Some(NEAR_CALL),
             Machine::X86_64 | Machine::Aarch64 => None,
         },
     })

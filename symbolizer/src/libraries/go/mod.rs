@@ -27,6 +27,7 @@ use crate::code::convention::Convention;
 use crate::elf::address::Vaddr;
 use crate::elf::identity::BuildId;
 use crate::elf::image::Image;
+use crate::elf::machine::Machine;
 use crate::elf::survey::SymbolSource;
 use crate::hook::{Hook, HookKind, Proof, Role};
 use crate::libraries::family::Family;
@@ -72,13 +73,11 @@ struct Program<'a, 'data> {
 impl Program<'_, '_> {
     /// Plans the hooks of one package.
     fn plan(&self, package: &Package) -> Found {
-        let convention = match self.build.has_register_arguments() {
+        let machine = self.image.machine();
+        let convention = match self.build.has_register_arguments(machine) {
             None => return refused(GoRefusal::VersionUnknown),
-            Some(true) => Convention::of_go(self.image.machine()),
-            Some(false) => Convention::of_go_on_stack(self.image.machine()),
-        };
-        let Some(convention) = convention else {
-            return refused(GoRefusal::MachineUnsupported);
+            Some(true) => Convention::of_go(machine),
+            Some(false) => Convention::of_go_on_stack(machine),
         };
         let may_be_inlined = |function| self.table.recovery_of(function).is_none();
         if self.build.is_profiled && package.moving().any(may_be_inlined) {
@@ -91,7 +90,7 @@ impl Program<'_, '_> {
         let Hooks { mut hooks, refused } = moving;
         hooks.extend(self.others(package, convention));
         hooks.retain(|hook| self.image.segments().offset_of(hook.address).is_some());
-        let (build, machine) = (self.build, self.image.machine());
+        let build = self.build;
         Found::Plan(Box::new(ProbePlan {
             library: Library {
                 family: Family::Go,
@@ -186,7 +185,11 @@ impl Program<'_, '_> {
     fn others(&self, package: &Package, convention: Convention) -> impl Iterator<Item = Hook> {
         let ([client, server], [_, _, outer]) = (package.handshakes, package.outer);
         // The closure has taken along a connection, or what begins with a pointer to one.
-        let own = Operand::loaded(Place::Register(CLOSURE), 8, WORD);
+        let closure = match self.image.machine() {
+            Machine::X86_64 => RDX,
+            Machine::Aarch64 => X26,
+        };
+        let own = Operand::loaded(Place::Register(closure), 8, WORD);
         let within = Operand {
             loads: [Some(8), Some(0)],
             ..own
@@ -272,7 +275,12 @@ fn version(build: &Build) -> LibraryVersion {
 /// Reads any bytes as what the linker says; for the fuzzer alone.
 pub(crate) fn any_build(header: &[u8]) -> bool {
     let build = buildinfo::parse(header, |Vaddr(at)| header.get(usize::try_from(at).ok()?..));
-    build.is_some_and(|build| build.has_register_arguments().is_some())
+    let machines = [Machine::X86_64, Machine::Aarch64];
+    build.is_some_and(|build| {
+        machines
+            .iter()
+            .all(|machine| build.has_register_arguments(*machine).is_some())
+    })
 }
 
 /// Looks for taps and for exits in any bytes, which are the code of both functions; for the fuzzer alone.
@@ -284,7 +292,8 @@ const fn refused(why: GoRefusal) -> Found {
     Found::Refused(Reason::Go(why))
 }
 
-/// The DWARF number of `rdx`, which leads to what a closure has taken along.
-const CLOSURE: u8 = 1;
+/// The DWARF numbers of `rdx` and `x26`, which lead to what a closure has taken along.
+const RDX: u8 = 1;
+const X26: u8 = 26;
 /// How many bytes a word has.
 const WORD: u8 = 8;

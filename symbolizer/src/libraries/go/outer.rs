@@ -56,6 +56,7 @@ const WORD: u8 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elf::machine::Machine;
     use crate::libraries::go::packages;
     use crate::libraries::go::taps::tests::{ENTER, LEAVE, NAMES, OTHER_AT, WRITE_RECORD_AT, code, registers};
     use crate::libraries::go::taps::{callee, proving};
@@ -72,9 +73,13 @@ mod tests {
             size: 16,
         };
         let package = packages::tests::of(within(OTHER_AT), within(OTHER_AT + 1));
-        proving(registers(), &code(pieces), &NAMES, |prover, function| {
-            examine(prover, &package, function)
-        })
+        proving(
+            Machine::X86_64,
+            registers(),
+            &code(pieces),
+            &NAMES,
+            |prover, function| examine(prover, &package, function),
+        )
         .unwrap()
     }
 

@@ -15,7 +15,7 @@ use crate::code::convention::Convention;
 use crate::code::fixpoint;
 use crate::code::fixpoint::places::Arguments;
 use crate::code::fixpoint::uses::{Passed, Target, Use, uses_of_go};
-use crate::code::instruction::Instruction;
+use crate::code::instruction::{Instruction, is_call};
 use crate::code::site::{Site, Tier};
 use crate::code::{Destination, Field, Value};
 use crate::elf::address::{FileOffset, Vaddr};
@@ -187,7 +187,7 @@ impl<'data> Prover<'_, 'data> {
     fn tap(&self, at: Vaddr, connection: Place, [bytes, count]: [u8; 2]) -> Result<Tap, Cause> {
         let not_emulated = Cause::NotEmulated(at);
         let code = (self.code_from)(at).ok_or(not_emulated)?;
-        if code.first() != Some(&CALL) {
+        if !is_call(self.machine, code) {
             return Err(not_emulated);
         }
         let argument = |number| Some(Operand::at(self.convention.argument_at_call(number), WORD));
@@ -213,13 +213,16 @@ const WORDS: usize = 4;
 const BUFFER: usize = 1;
 /// The type of a record with data of the application (RFC 8446, section 5.1).
 const APPLICATION_DATA: u64 = 23;
-/// The first byte of a call of a fixed place.
-const CALL: u8 = 0xe8;
 /// How many bytes a word has.
 const WORD: u8 = 8;
 
-/// Looks for taps in any bytes, which call functions behind them; for the fuzzer alone.
+/// Looks for taps in any bytes, which call functions behind them, as code of both machines; for the fuzzer alone.
 pub(super) fn any_code(code: &[u8]) -> usize {
+    let machines = [Machine::X86_64, Machine::Aarch64].into_iter();
+    machines.map(|machine| any_code_of(machine, code)).sum()
+}
+
+fn any_code_of(machine: Machine, code: &[u8]) -> usize {
     let names = [
         MEMMOVE,
         WRITE_RECORD,
@@ -227,12 +230,12 @@ pub(super) fn any_code(code: &[u8]) -> usize {
         b"runtime.panicIndex",
     ];
     let taps = |convention: Convention| {
-        found(convention, code, &names).map_or(0, |(read, write)| {
+        found(machine, convention, code, &names).map_or(0, |(read, write)| {
             read.map_or(0, |taps| taps.len())
                 .saturating_add(write.map_or(0, |taps| taps.len()))
         })
     };
-    Convention::all_of_go(Machine::X86_64).into_iter().map(taps).sum()
+    Convention::all_of_go(machine).into_iter().map(taps).sum()
 }
 
 /// How many bytes of the stack its functions take, where arguments are there.
@@ -243,24 +246,26 @@ const BASE: Vaddr = Vaddr(0x1000);
 /// Proves code as that of both functions; the functions of the names lie 16 bytes each from [`callee`] on.
 #[expect(clippy::type_complexity, reason = "each direction has its own result")]
 fn found(
+    machine: Machine,
     convention: Convention,
     code: &[u8],
     names: &[&'static [u8]],
 ) -> Option<(Result<Vec<Tap>, Cause>, Result<Vec<Tap>, Cause>)> {
-    proving(convention, code, names, |prover, function| {
+    proving(machine, convention, code, names, |prover, function| {
         (prover.read(function), prover.write(function))
     })
 }
 
 /// Has code analysed.
 pub(super) fn proving<'data, T>(
+    machine: Machine,
     convention: Convention,
     code: &'data [u8],
     names: &[&'data [u8]],
     with: impl FnOnce(&Prover<'_, 'data>, Function) -> T,
 ) -> Option<T> {
     let prover = Prover {
-        machine: Machine::X86_64,
+        machine,
         convention,
         code_from: &|Vaddr(at)| code.get(usize::try_from(at.checked_sub(BASE.0)?).ok()?..),
         offset_of: &|Vaddr(at)| Some(FileOffset(at)),
@@ -288,3 +293,5 @@ pub(super) fn callee(index: usize) -> Vaddr {
 
 #[cfg(test)]
 pub(super) mod tests;
+#[cfg(test)]
+mod tests_aarch64;

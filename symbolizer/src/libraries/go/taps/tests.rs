@@ -30,10 +30,10 @@ pub(in crate::libraries::go) fn code(pieces: &[Result<&str, usize>]) -> Vec<u8> 
 }
 
 pub(in crate::libraries::go) fn registers() -> Convention {
-    Convention::of_go(Machine::X86_64).unwrap()
+    Convention::of_go(Machine::X86_64)
 }
 
-const MEMMOVE_AT: usize = 0;
+pub(super) const MEMMOVE_AT: usize = 0;
 pub(in crate::libraries::go) const WRITE_RECORD_AT: usize = 1;
 pub(in crate::libraries::go) const OTHER_AT: usize = 3;
 const NEW_OBJECT_AT: usize = 4;
@@ -50,11 +50,11 @@ const COPY: &str = "48 8b 74 24 30 48 8b 44 24 38 48 8b 5e 40 48 8b 4e 48";
 pub(in crate::libraries::go) const WRITE: &str = "48 8b 44 24 30 bb 17 00 00 00 48 8b 4c 24 38";
 
 fn read(pieces: &[Result<&str, usize>]) -> Result<Vec<Tap>, Cause> {
-    found(registers(), &code(pieces), &NAMES).unwrap().0
+    found(Machine::X86_64, registers(), &code(pieces), &NAMES).unwrap().0
 }
 
 fn write(pieces: &[Result<&str, usize>]) -> Result<Vec<Tap>, Cause> {
-    found(registers(), &code(pieces), &NAMES).unwrap().1
+    found(Machine::X86_64, registers(), &code(pieces), &NAMES).unwrap().1
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn a_write_is_tapped_where_it_hands_its_buffer_on_as_application_data() {
 
 /// Has code analysed whose arguments are on the stack.
 fn on_stack(pieces: &[Result<&str, usize>]) -> (Result<Vec<Tap>, Cause>, Result<Vec<Tap>, Cause>) {
-    let convention = Convention::of_go_on_stack(Machine::X86_64).unwrap();
-    found(convention, &code(pieces), &NAMES).unwrap()
+    let convention = Convention::of_go_on_stack(Machine::X86_64);
+    found(Machine::X86_64, convention, &code(pieces), &NAMES).unwrap()
 }
 
 /// sub $0x28,%rsp: the connection is at 0x30(%rsp), and the slice behind it.
@@ -179,7 +179,7 @@ const WRITE_STACK: &str = "48 8b 4c 24 30 48 89 0c 24 c6 44 24 08 17 48 8b 5c 24
 /// movq $0,(%rsp)
 const CLEAR_STACK: &str = "48 c7 04 24 00 00 00 00";
 
-fn operands(tap: &Tap) -> (Operand, Option<Operand>, Option<Operand>) {
+pub(super) fn operands(tap: &Tap) -> (Operand, Option<Operand>, Option<Operand>) {
     let Operands {
         object, buffer, count, ..
     } = tap.operands;

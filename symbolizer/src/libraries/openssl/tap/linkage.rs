@@ -76,7 +76,7 @@ pub(crate) struct Linkage<'a, 'data> {
     /// Cache of the symbols that calls lead to.
     symbols: RefCell<HashMap<Vaddr, Option<&'data [u8]>>>,
     /// Cache of the arguments that functions read.
-    read: RefCell<HashMap<Vaddr, u16>>,
+    read: RefCell<HashMap<Vaddr, u32>>,
     /// Depth of nested analyses of functions that call each other.
     depth: Cell<usize>,
     /// How many more instructions are executed.
@@ -133,20 +133,20 @@ impl<'a, 'data> Linkage<'a, 'data> {
     }
 
     /// Returns which arguments in registers a function of the image may read, as bits.
-    fn read_arguments(&self, at: Vaddr) -> u16 {
+    fn read_arguments(&self, at: Vaddr) -> u32 {
         if let Some(known) = self.read.borrow().get(&at) {
             return *known;
         }
         let depth = self.depth.get();
         if depth == limits::READ_DEPTH {
-            return u16::MAX;
+            return u32::MAX;
         }
         // A function that comes back to itself may read all.
-        self.read.borrow_mut().insert(at, u16::MAX);
+        self.read.borrow_mut().insert(at, u32::MAX);
         self.depth.set(depth + 1);
         let read = self.analyse(at, |function| Ok(read_arguments(function, at)));
         self.depth.set(depth);
-        let read = read.unwrap_or(u16::MAX);
+        let read = read.unwrap_or(u32::MAX);
         self.read.borrow_mut().insert(at, read);
         read
     }
