@@ -4,7 +4,7 @@ use anyhow::Result;
 use support::go_server::{Release, Server};
 
 use super::{
-    trace::{Load, assert_joined_by_id, assert_true, trace, trace_late},
+    trace::{Load, assert_joined_by_id, assert_joined_by_id_late, assert_true, trace, trace_late},
     upstream::{Carrier, Upstream},
 };
 use crate::claims::show;
@@ -31,10 +31,17 @@ fn ids_of_clients_join_each_request_of_caddy_with_that_to_its_upstream() -> Resu
     for carrier in [Carrier::Tls, Carrier::Plain] {
         let caddy = start(&upstream, carrier)?;
         let hops = match carrier {
-            Carrier::Tls => trace_late(caddy.pid(), caddy.port(), LOAD)?,
-            Carrier::Plain => trace(caddy.pid(), caddy.port(), LOAD)?,
+            Carrier::Tls => {
+                let hops = trace_late(caddy.pid(), caddy.port(), LOAD)?;
+                assert_joined_by_id_late(&hops, LOAD);
+                hops
+            }
+            Carrier::Plain => {
+                let hops = trace(caddy.pid(), caddy.port(), LOAD)?;
+                assert_joined_by_id(&hops, LOAD);
+                hops
+            }
         };
-        assert_joined_by_id(&hops, LOAD);
         upstream.assert_asked(&hops, carrier);
     }
     Ok(())

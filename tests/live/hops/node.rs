@@ -5,7 +5,7 @@ use support::{certificate::Certificate, program::Program};
 use tempfile::TempDir;
 
 use super::{
-    trace::{Load, assert_joined_by_id, assert_true, trace, trace_late},
+    trace::{Load, assert_joined_by_id, assert_joined_by_id_late, assert_true, trace, trace_late},
     upstream::{Carrier, Upstream},
 };
 use crate::claims::show;
@@ -34,10 +34,17 @@ fn ids_of_clients_join_each_request_of_node_with_that_to_its_upstream() -> Resul
     for carrier in [Carrier::Tls, Carrier::Plain] {
         let (gateway, port) = start(&directory, &upstream, carrier)?;
         let hops = match carrier {
-            Carrier::Tls => trace_late(gateway.pid(), port, LOAD)?,
-            Carrier::Plain => trace(gateway.pid(), port, LOAD)?,
+            Carrier::Tls => {
+                let hops = trace_late(gateway.pid(), port, LOAD)?;
+                assert_joined_by_id_late(&hops, LOAD);
+                hops
+            }
+            Carrier::Plain => {
+                let hops = trace(gateway.pid(), port, LOAD)?;
+                assert_joined_by_id(&hops, LOAD);
+                hops
+            }
         };
-        assert_joined_by_id(&hops, LOAD);
         upstream.assert_asked(&hops, carrier);
     }
     Ok(())

@@ -185,3 +185,13 @@ pub(super) fn assert_joined_by_id(hops: &[Hop], load: Load<'_>) {
         assert_eq!(hop.0["downstream"]["response"]["status"], 200, "{}", hop.0);
     }
 }
+
+/// Asserts the same of ids that clients bring, from the middle of the traffic on. What is open together with a request from before
+/// the trace may be ambiguous, on each connection at most the first one.
+pub(super) fn assert_joined_by_id_late(hops: &[Hop], load: Load<'_>) {
+    let requests = load.requests();
+    let joined = assert_true(hops, requests, requests);
+    assert!(joined + load.connections >= requests, "{joined} of {requests}");
+    let ways: BTreeSet<_> = hops.iter().flat_map(Hop::joined).flatten().collect();
+    assert_eq!(ways, BTreeSet::from(["request-id"]));
+}

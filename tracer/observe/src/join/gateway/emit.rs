@@ -13,7 +13,11 @@ impl Gateway {
     /// Emits an exchange that has waited for the hold, unless it is to be emitted with another one, or waits for longer.
     pub(super) fn force(&mut self, serial: u64, now_ns: u64, hops: &mut Vec<Hop>) {
         if self.downstream.contains_key(&serial) {
-            hops.extend(self.emit_hop(serial));
+            if self.has_awaited(serial) {
+                self.waiting.push_back((now_ns, serial));
+            } else {
+                hops.extend(self.emit_hop(serial));
+            }
             return;
         }
         match self.upstream.get(&serial).map(|asking| &asking.verdict) {
@@ -21,6 +25,14 @@ impl Gateway {
             Some(Verdict::Open | Verdict::Awaited(..)) => self.decide(serial),
             Some(Verdict::Joined(..) | Verdict::Ambiguous(_)) | None => {}
         }
+    }
+
+    /// Returns whether an upstream exchange that has come is about to be joined with a downstream one.
+    fn has_awaited(&self, serial: u64) -> bool {
+        let is_it = |asking: &Asking| matches!(asking.verdict, Verdict::Awaited(of, _) if of == serial);
+        self.upstream
+            .values()
+            .any(|asking| asking.entry.waits() && is_it(asking))
     }
 
     /// Returns whether an upstream exchange waits longer than the hold, since the response to a request that it may belong to

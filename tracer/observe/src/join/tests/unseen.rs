@@ -251,3 +251,18 @@ fn what_has_waited_is_joined_although_a_response_shows_a_request_later() {
     bench.finish(downstream.clone());
     assert_eq!(bench.take(), [joined(&downstream, &[&upstream], "request-id")]);
 }
+
+#[test]
+fn a_hop_waits_for_an_upstream_exchange_that_came_after_its_own() {
+    let mut bench = Bench::late();
+    let downstream = bench.begin(made(Some("a")));
+    bench.ask(Server, 2, "/y", None);
+    let upstream = bench.ask(Client, 3, "/x", Some("a"));
+    bench.finish(downstream.clone());
+    bench.advance(HOLD_NS / 2);
+    bench.finish(upstream.clone());
+    bench.advance(HOLD_NS - MS);
+    assert_eq!(bench.take(), []);
+    bench.advance(2 * MS);
+    assert_eq!(bench.take(), [joined(&downstream, &[&upstream], "request-id")]);
+}
