@@ -7,7 +7,7 @@ use std::fmt;
 
 use aya::{
     Btf, Ebpf,
-    programs::{FEntry, KProbe, ProgramError, RawTracePoint},
+    programs::{FEntry, KProbe, ProgramError, RawTracePoint, kprobe::KProbeError},
 };
 
 use super::{Error, memory, program_of};
@@ -186,6 +186,9 @@ fn refused(purpose: Purpose, attached: Result<(), ProgramError>) -> Option<Missi
 
 /// Returns the error in one line, unless the verifier wrote a log.
 fn why(error: &ProgramError) -> String {
+    if let ProgramError::KProbeError(KProbeError::FileError { .. }) = error {
+        return "this kernel has no kprobes".to_owned();
+    }
     if let ProgramError::LoadError { io_error, verifier_log } = error
         && verifier_log.to_string().is_empty()
     {

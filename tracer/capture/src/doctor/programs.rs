@@ -84,7 +84,7 @@ fn loaded(effects: &[String]) -> Finding {
         );
     }
     Finding::limited(Subject::Programs, "accepted in part", effects.join("; "))
-        .with_action("a later kernel has what is missing; what tlscope traces without it is right all the same")
+        .with_action("a later kernel, or one with more options, has what is missing; what tlscope traces without it is right all the same")
 }
 
 fn refused(error: &Error) -> Finding {
