@@ -13,8 +13,8 @@
 mod maps;
 mod memory;
 mod task;
-mod target;
 mod record;
+mod target;
 mod beginning;
 mod registers;
 mod operands;
